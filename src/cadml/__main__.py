@@ -1,0 +1,5 @@
+"""``python -m cadml``."""
+
+from cadml.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The feature cache and what is known about how large it should be."""

@@ -1,0 +1,1 @@
+"""A :class:`~cadml.geometry.part.Part` becomes vectors. Knows no HTTP, database, settings or metrics."""

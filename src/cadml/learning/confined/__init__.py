@@ -1,0 +1,1 @@
+"""Models of foreign formats live in a process that can do nothing but read, compute and answer."""

@@ -1,0 +1,1 @@
+"""What is remembered: PostgreSQL for facts and vectors, fsspec for files."""
