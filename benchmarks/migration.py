@@ -3,8 +3,7 @@
     python benchmarks/migration.py --parts 100000 --origin v4 --target v5 v6
 
 Prints JSON for each target, one after the other on the same library. The parts are the sample
-library's own, each in many sizes, so that each is described again for real and no two vectors are
-equal. What is not described again, the vectors of the origin, are those of the size that was read.
+library's own, each in many sizes, described in the origin for real, so that no two vectors are equal.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,19 +28,22 @@ from typing import Any
 import httpx
 import numpy as np
 import trimesh
+from pgvector import HalfVector, Vector
 from psycopg import sql
 
 from cadml import log
 from cadml.bench.service import Served, served
 from cadml.config import Settings
 from cadml.engine import Engine, Options
+from cadml.extraction import describe
+from cadml.features.spec import FeatureVersion
 from cadml.features.versions import VERSIONS
 from cadml.geometry import codec
 from cadml.geometry.part import BoundingBox, MassProperties, Part
 from cadml.geometry.samples import write_library
 from cadml.store import near_index
 from cadml.store.blobs import Blobs
-from cadml.store.near import is_indexed, near_table
+from cadml.store.near import column_type, near_table, scaled_column
 from cadml.store.parts import NewEntry
 
 SEARCHERS, INGESTERS = 8, 2
@@ -57,8 +60,6 @@ COPY = (
          FROM copies o JOIN contents c ON c.key = o.base ORDER BY o.sha256""",
     "UPDATE copies o SET key = c.key FROM contents c WHERE c.sha256 = o.sha256",
     "ANALYZE copies",
-    """INSERT INTO vectors
-       SELECT o.key, v.version, v.raw FROM copies o JOIN vectors v ON v.content = o.base""",
     """INSERT INTO parts (content, has_file, name, metadata, tags)
        SELECT o.key, true, name || ' ' || o.copy, metadata, tags
          FROM copies o JOIN parts p ON p.content = o.base ORDER BY o.sha256""",
@@ -95,48 +96,57 @@ def _fill(folder: Path, parts: int, origin: str) -> list[str]:
     with Engine(settings) as engine:
         with ThreadPoolExecutor(settings.extract_workers) as pool:
             list(pool.map(lambda p: engine.analyze(p, NewEntry(p.name), Options(similar=0)), files))
-        _copy(engine, parts // len(files))
+        _copy(engine, parts // len(files), origin)
         with engine.database.single() as connection:
             connection.execute("VACUUM ANALYZE")
             return [row[0] for row in connection.execute("SELECT id FROM parts").fetchall()]
 
 
-def _copy(engine: Engine, times: int) -> None:
-    """Add every part in ``times`` more sizes."""
+def _copy(engine: Engine, times: int, origin: str) -> None:
+    """Add every part in ``times`` more sizes, each with its vector of ``origin``."""
+    version = VERSIONS[origin]
     with engine.database.connection() as connection:
-        for version in VERSIONS.values():
-            near_index.drop(connection, version)
+        near_index.drop(connection, version)
         for statement in COPY:
             connection.execute(statement, {"times": times} if "%(times)s" in statement else None)
-        for version in VERSIONS.values():
-            columns = [sql.Identifier(name) for name in ("seq", *["tags"] * is_indexed(version))]
-            connection.execute(
-                sql.SQL(
-                    "INSERT INTO {near} ({columns}, scaled) SELECT {of_copy}, n.scaled FROM copies o"
-                    " JOIN parts b ON b.content = o.base JOIN {near} n ON n.seq = b.seq"
-                    " JOIN parts p ON p.content = o.key"
-                ).format(
-                    near=sql.Identifier(near_table(version.name)),
-                    columns=sql.SQL(", ").join(columns),
-                    of_copy=sql.SQL(", ").join(sql.SQL("p.{}").format(column) for column in columns),
-                )
-            )
         sizes = connection.execute(
-            "SELECT encode(b.sha256, 'hex'), array_agg(encode(o.sha256, 'hex')) FROM copies o"
-            " JOIN contents b ON b.key = o.base GROUP BY 1"
+            "SELECT encode(b.sha256, 'hex'), array_agg(encode(o.sha256, 'hex')), array_agg(o.key)"
+            " FROM copies o JOIN contents b ON b.key = o.base GROUP BY 1"
         ).fetchall()
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        list(pool.map(_write_sizes, *zip(*[(engine.blobs, *row) for row in sizes], strict=True)))
+        connection.execute(
+            sql.SQL(
+                "CREATE TEMPORARY TABLE described (key bigint, raw vector, scaled {}) ON COMMIT DROP"
+            ).format(sql.SQL(column_type(version)))
+        )
+        with (
+            ProcessPoolExecutor(mp_context=get_context("spawn")) as pool,
+            connection.cursor().copy("COPY described FROM STDIN") as rows,
+        ):
+            for some in pool.map(partial(_write_sizes, engine.blobs, version), *zip(*sizes, strict=True)):
+                for row in some:
+                    rows.write_row(row)
+        connection.execute("INSERT INTO vectors SELECT key, %s, raw FROM described", (origin,))
+        connection.execute(
+            sql.SQL(
+                "INSERT INTO {} (seq, tags, scaled) SELECT p.seq, p.tags, d.scaled"
+                " FROM described d JOIN parts p ON p.content = d.key ORDER BY p.seq"
+            ).format(sql.Identifier(near_table(origin)))
+        )
     with engine.database.single() as connection:
-        for version in VERSIONS.values():
-            near_index.build(connection, version)
+        near_index.build(connection, version)
 
 
-def _write_sizes(blobs: Blobs, base: str, copies: list[str]) -> None:
-    part = codec.decode(blobs.get_bytes(f"part/{base}"))
-    for copy in copies:
-        size = 2.0 ** random.Random(copy).uniform(-1, 1)
-        blobs.put_bytes(f"part/{copy}", codec.encode(_sized(part, size)))
+def _write_sizes(
+    blobs: Blobs, version: FeatureVersion, base: str, copies: list[str], keys: list[int]
+) -> list[tuple[int, Vector, Vector | HalfVector]]:
+    """Keep the sizes of a part; return their vectors, as computed and as compared."""
+    part, described = codec.decode(blobs.get_bytes(f"part/{base}")), []
+    for copy, key in zip(copies, keys, strict=True):
+        sized = _sized(part, 2.0 ** random.Random(copy).uniform(-1, 1))
+        blobs.put_bytes(f"part/{copy}", codec.encode(sized))
+        raw = describe(sized, (version.name,))[0][version.name]
+        described.append((key, Vector(raw), scaled_column(version, raw)))
+    return described
 
 
 def _sized(part: Part, size: float) -> Part:

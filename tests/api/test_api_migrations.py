@@ -80,9 +80,11 @@ def test_a_library_is_moved_step_by_step(service: tuple[httpx.Client, dict[str, 
     assert client.get(f"{API}/parts/{ids['box']}/similar").json()["version"] == "v5"
     health = client.get(f"{API}/health/vectors").json()
     assert (health["active_version"], health["advice"]) == ("v5", [])
-    assert health["indexes"]["v4"]["index_bytes"] is None  # short: searched without one
-    assert health["indexes"]["v4"]["breadth"] is None
-    assert (health["indexes"]["v5"]["rows"], health["indexes"]["v5"]["breadth"]) == (4, 100)
+    assert health["indexes"]["v3"]["index_bytes"] is None  # short, and never what searches used
+    assert health["indexes"]["v3"]["breadth"] is None
+    for name, rows in (("v4", 5), ("v5", 4)):
+        assert health["indexes"][name]["index_bytes"] > 0
+        assert (health["indexes"][name]["rows"], health["indexes"][name]["breadth"]) == (rows, 100)
     assert posted(client, "rollback")["active_version"] == "v4"
     assert client.get(f"{API}/parts/{ids['box']}/similar").json()["version"] == "v4"
     assert posted(client, "activate", 200)["active_version"] == "v5"

@@ -27,9 +27,18 @@ from served import queue_working
 PREVIOUS = Path(__file__).parent / "previous"
 
 
+@pytest.fixture(scope="module")
+def fresh_library(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("fresh"), extract_workers=1, metrics_enabled=False)
+    with Engine(settings) as engine, psycopg.connect(engine.database.dsn) as connection:
+        return laid_out(connection)
+
+
 @pytest.mark.parametrize("way", ["in place", "from a backup"])
 @pytest.mark.parametrize("backup", sorted(PREVIOUS.glob("*.tar")), ids=lambda path: path.stem)
-def test_a_library_of_an_earlier_schema_is_taken_over(tmp_path: Path, backup: Path, way: str) -> None:
+def test_a_library_of_an_earlier_schema_is_taken_over(
+    tmp_path: Path, backup: Path, way: str, fresh_library: Any
+) -> None:
     expected = json.loads(backup.with_suffix(".json").read_text())
     settings = Settings(data_dir=tmp_path, extract_workers=1, metrics_enabled=False)
     if way == "in place":
@@ -39,13 +48,29 @@ def test_a_library_of_an_earlier_schema_is_taken_over(tmp_path: Path, backup: Pa
     with Engine(settings) as engine:
         with psycopg.connect(engine.database.dsn) as connection:
             steps = {name for (name,) in connection.execute("SELECT name FROM schema_steps")}
+            upgraded = laid_out(connection)
         assert set(own_step_names()) <= steps
+        assert upgraded == fresh_library
         assert sorted(row.name for row in engine.parts.find(limit=100).rows) == expected["parts"]
         assert answers(engine, expected["answers"]) == expected["answers"]
         assert engine.features("foreign", "v2").values.tolist() == list(range(12))
         with queue_working(engine):
             wait_for(lambda: engine.ingests.status(expected["waiting_job"]).finished is not None, 60)
         assert engine.ingests.status(expected["waiting_job"]).counts["added"] == 2
+
+
+def laid_out(connection: psycopg.Connection[Any]) -> dict[str, list[Any]]:
+    """Return columns, indexes and triggers of every table, whatever order they were made in."""
+    asked = {
+        "columns": """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                             a.attstorage
+                        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+                       WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+                         AND a.attnum > 0 AND NOT a.attisdropped""",
+        "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        "triggers": "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+    }
+    return {what: sorted(connection.execute(query).fetchall()) for what, query in asked.items()}
 
 
 def lay_out(backup: Path, data_dir: Path) -> None:

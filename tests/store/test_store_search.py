@@ -20,7 +20,7 @@ from cadml.errors import (
 )
 from cadml.store import near, planner
 from cadml.store.database import Database
-from cadml.store.near import is_indexed
+from cadml.store.near import is_short
 from cadml.store.parts import NewContent, NewEntry, PartRow, Parts
 from cadml.store.vectors import Found, Vectors
 
@@ -44,7 +44,7 @@ class Library:
     def distances(self, version: str, query: NDArray[np.float32]) -> NDArray[np.float64]:
         """Distance of ``query (N,)``, raw, to every row, as stored: halves where there is an index."""
         row = VERSIONS[version]
-        stored = np.float16 if is_indexed(row) else np.float32
+        stored = np.float32 if is_short(row) else np.float16
         scaled = [
             row.scaled(content.vectors[version]).astype(stored).astype(np.float64)
             for content in self.contents

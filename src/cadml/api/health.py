@@ -79,7 +79,7 @@ def _index(care: Care) -> dict[str, Any]:
         "dead_rows": care.state.dead,
         "table_bytes": care.state.table_bytes,
         "index_bytes": care.state.index_bytes,
-        "breadth": care.state.breadth if care.state.indexed else None,
+        "breadth": None if care.state.index_bytes is None else care.state.breadth,
         "recall_at_10": care.recall,
         "searches": care.sampled,
     }

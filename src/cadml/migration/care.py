@@ -37,7 +37,9 @@ def examine_indexes(database: Database, sample: int) -> list[Care]:
     for name, state in near_index.states(database).items():
         if name not in kept:
             continue
-        sampled, recall = measured_recall(database, vectors, name, sample) if state.indexed else (0, None)
+        sampled, recall = (
+            (0, None) if state.index_bytes is None else measured_recall(database, vectors, name, sample)
+        )
         found.append(Care(name, state, sampled, recall, _advice(name, state, recall)))
     return found
 
@@ -48,7 +50,7 @@ def tune_searches(database: Database, size: int) -> dict[str, Choice]:
     kept = Migrations(database).kept()
     chosen = {}
     for name, state in near_index.states(database).items():
-        if name in kept and state.indexed:
+        if name in kept and state.index_bytes is not None:
             choice = choose_breadth(vectors, [entry for entry, _ in sample(database, name, size)], name)
             if choice.recall is not None:
                 chosen[name] = choice
@@ -58,7 +60,7 @@ def tune_searches(database: Database, size: int) -> dict[str, Choice]:
 
 def _advice(name: str, state: IndexState, recall: float | None) -> str | None:
     table = near_table(name)
-    if state.indexed and state.index_bytes is None:
+    if state.expected and state.index_bytes is None:
         return f"no valid index, so searches compare everything: `REINDEX INDEX CONCURRENTLY {table}_hnsw`"
     if recall is not None and recall < LEAST_RECALL:
         if state.breadth < BREADTHS[-1]:

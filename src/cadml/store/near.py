@@ -9,7 +9,9 @@ not be reachable from outside (200,000 entries made from 533 real parts: 1.3 % o
 ``ef_search``). So ``near_<version>_guide`` keeps a sample of the vectors close together; a sampled entry
 nearer than what the index found proves the answer wrong, and all are compared instead.
 
-Short versions hold neither tags nor an index; they are small enough to be looked through.
+Every library keeps the short versions, and few ever search them: they get their HNSW index when
+searches come to use them (:func:`cadml.store.near_index.ensure`). Without it all are compared, which
+takes 14 ms of CPU for 100,000 entries instead of 0.4 ms; with it each new part takes 1.4 ms longer.
 """
 
 from __future__ import annotations
@@ -31,14 +33,16 @@ Connection = psycopg.Connection[Any]
 # hnsw.ef_search at first, what the index looks at before a filter makes it look further; the default of
 # feature_versions.breadth, where a better one is kept (cadml.migration.recall).
 CANDIDATES = 100
-SHORT = 32  # up to this length a version is kept in single precision and without an index
+SHORT = 32  # up to this length a version is compared in single precision
 # Which entries are guides: one in a hundred, and fewer and fewer once there are 4,000.
 IS_GUIDE: LiteralString = "NEW.seq % greatest(100, NEW.seq / 4000) = 0"
 HNSW: LiteralString = "ON {near} USING hnsw (scaled {operators}) WITH (m = 16, ef_construction = 100)"
-# What a version that is searched through an index has beyond its table.
-INDEXED: tuple[LiteralString, ...] = (
+TABLES: tuple[LiteralString, ...] = (
+    """CREATE TABLE {near} (seq bigint PRIMARY KEY REFERENCES parts (seq) ON DELETE CASCADE,
+                            tags jsonb NOT NULL, scaled {type} NOT NULL)""",
+    # Inline, so that a comparison reads no second page; long tags move out instead.
+    "ALTER TABLE {near} ALTER scaled SET STORAGE PLAIN",
     "CREATE INDEX {by_tags} ON {near} USING gin (tags jsonb_path_ops) WITH (fastupdate = off)",
-    f"CREATE INDEX {{by_distance}} {HNSW}",
     "CREATE TABLE {guide} (seq bigint PRIMARY KEY REFERENCES {near} (seq) ON DELETE CASCADE, scaled {type})",
     "ALTER TABLE {guide} ALTER scaled SET STORAGE PLAIN",
     """CREATE TRIGGER keep_guide AFTER INSERT ON {near} FOR EACH ROW WHEN ({is_guide})
@@ -59,43 +63,34 @@ def guide_table(version: str) -> str:
     return f"{near_table(version)}_guide"
 
 
-def is_indexed(version: FeatureVersion) -> bool:
-    """Whether searches of this version go through an index (and its table holds tags)."""
-    return version.length > SHORT
+def is_short(version: FeatureVersion) -> bool:
+    """Whether this version is compared in single precision, and indexed only once it is searched."""
+    return version.length <= SHORT
 
 
 def column_type(version: FeatureVersion) -> str:
     """Return pgvector's type of the scaled values, with their number."""
-    return f"{'halfvec' if is_indexed(version) else 'vector'}({version.length})"
+    return f"{_type(version)}({version.length})"
 
 
 def create(connection: Connection, version: FeatureVersion) -> None:
-    """Make the version's table and indexes."""
-    tags = "tags jsonb NOT NULL, " if is_indexed(version) else ""
-    connection.execute(
-        sql.SQL(
-            "CREATE TABLE {} (seq bigint PRIMARY KEY REFERENCES parts (seq) ON DELETE CASCADE,"
-            " {}scaled {} NOT NULL)"
-        ).format(_table(version.name), sql.SQL(tags), sql.SQL(column_type(version)))
-    )
-    # Inline, so that a comparison reads no second page; long tags move out instead.
-    connection.execute(sql.SQL("ALTER TABLE {} ALTER scaled SET STORAGE PLAIN").format(_table(version.name)))
-    if not is_indexed(version):
-        return
+    """Make the version's tables, and the index of one that is not short."""
     pieces = pieces_of(version)
-    for statement in INDEXED:
+    for statement in TABLES:
         connection.execute(sql.SQL(statement).format(**pieces))
+    if not is_short(version):
+        connection.execute(sql.SQL("CREATE INDEX {by_distance} " + HNSW).format(**pieces))
 
 
 def pieces_of(version: FeatureVersion) -> dict[str, sql.Composable]:
-    """Return what the statements about an indexed version's table and indexes are filled with."""
+    """Return what the statements about a version's tables and indexes are filled with."""
     return {
         "near": _table(version.name),
         "guide": sql.Identifier(guide_table(version.name)),
         "by_tags": sql.Identifier(f"{near_table(version.name)}_tags"),
         "by_distance": sql.Identifier(f"{near_table(version.name)}_hnsw"),
         "type": sql.SQL(column_type(version)),
-        "operators": sql.SQL(f"halfvec_{version.metric.value}_ops"),
+        "operators": sql.SQL(f"{_type(version)}_{version.metric.value}_ops"),
         "is_guide": sql.SQL(IS_GUIDE),
     }
 
@@ -111,14 +106,14 @@ def scaled_column(version: FeatureVersion, raw: Any) -> Vector | HalfVector:
         A value is not finite, before or after scaling.
     """
     scaled = version.scaled(np.asarray(raw, dtype=np.float32))
-    if is_indexed(version):
+    if not is_short(version):
         with np.errstate(over="ignore"):
             scaled = scaled.astype(np.float16)
     if scaled.ndim != 1 or not np.isfinite(scaled).all():
         raise InvalidRequest(
             f"a vector of {version.name} is out of range or not finite", version=version.name
         )
-    return HalfVector(scaled) if is_indexed(version) else Vector(scaled)
+    return Vector(scaled) if is_short(version) else HalfVector(scaled)
 
 
 def place(
@@ -126,27 +121,29 @@ def place(
 ) -> None:
     """Let searches find every entry of a content by its raw ``vectors``."""
     for name, raw in vectors.items():
-        version = versions[name]
-        columns = sql.SQL("seq, tags" if is_indexed(version) else "seq")
         connection.execute(
             sql.SQL(
-                "INSERT INTO {} SELECT {}, %s FROM parts WHERE content = %s ON CONFLICT DO NOTHING"
-            ).format(_table(name), columns),
-            (scaled_column(version, raw), content),
+                "INSERT INTO {} (seq, tags, scaled)"
+                " SELECT seq, tags, %s FROM parts WHERE content = %s ON CONFLICT DO NOTHING"
+            ).format(_table(name)),
+            (scaled_column(versions[name], raw), content),
         )
 
 
 def retag(connection: Connection, part_id: str, versions: Mapping[str, FeatureVersion]) -> None:
     """Bring the entry's new tags to where filters look."""
-    for version in versions.values():
-        if is_indexed(version):
-            connection.execute(
-                sql.SQL(
-                    "UPDATE {} n SET tags = p.tags FROM parts p WHERE p.seq = n.seq AND p.id = %s"
-                ).format(_table(version.name)),
-                (part_id,),
-            )
+    for name in versions:
+        connection.execute(
+            sql.SQL("UPDATE {} n SET tags = p.tags FROM parts p WHERE p.seq = n.seq AND p.id = %s").format(
+                _table(name)
+            ),
+            (part_id,),
+        )
 
 
 def _table(version: str) -> sql.Identifier:
     return sql.Identifier(near_table(version))
+
+
+def _type(version: FeatureVersion) -> LiteralString:
+    return "vector" if is_short(version) else "halfvec"

@@ -1,4 +1,4 @@
-"""The HNSW index of a version: dropped before a backfill, built after it, looked after."""
+"""The HNSW index of a version: made for what is searched, dropped before a backfill, built after it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from psycopg import sql
 
 from cadml.features.spec import FeatureVersion
 from cadml.store.database import Database
-from cadml.store.near import HNSW, is_indexed, near_table, pieces_of
+from cadml.store.near import HNSW, is_short, near_table, pieces_of
 
 Connection = psycopg.Connection[Any]
 
 
+def ensure(connection: Connection, version: FeatureVersion) -> None:
+    """Make the index of a version that searches use, unless there is one; writers wait meanwhile."""
+    if _named(connection, version) is None:
+        connection.execute(sql.SQL("CREATE INDEX {by_distance} " + HNSW).format(**pieces_of(version)))
+
+
 def drop(connection: Connection, version: FeatureVersion) -> None:
     """Remove the index: filling its table row by row would take many times as long."""
-    if is_indexed(version):
-        connection.execute(sql.SQL("DROP INDEX IF EXISTS {by_distance}").format(**pieces_of(version)))
+    connection.execute(sql.SQL("DROP INDEX IF EXISTS {by_distance}").format(**pieces_of(version)))
 
 
 def build(connection: Connection, version: FeatureVersion) -> None:
@@ -26,8 +31,8 @@ def build(connection: Connection, version: FeatureVersion) -> None:
 
     One that a kill left half-made is dropped first.
     """
-    if is_indexed(version) and not _is_valid(connection, version):
-        connection.execute(sql.SQL("DROP INDEX IF EXISTS {by_distance}").format(**pieces_of(version)))
+    if not _named(connection, version):
+        drop(connection, version)
         # In one process: searches need the other cores.
         connection.execute("SELECT set_config('max_parallel_maintenance_workers', '0', false)")
         try:
@@ -42,11 +47,7 @@ def build(connection: Connection, version: FeatureVersion) -> None:
 
 def empty(connection: Connection, version: FeatureVersion) -> None:
     """Remove all rows at once."""
-    table = sql.Identifier(near_table(version.name))
-    if is_indexed(version):
-        connection.execute(sql.SQL("TRUNCATE {}, {guide}").format(table, **pieces_of(version)))
-    else:
-        connection.execute(sql.SQL("TRUNCATE {}").format(table))
+    connection.execute(sql.SQL("TRUNCATE {near}, {guide}").format(**pieces_of(version)))
 
 
 def set_breadth(database: Database, name: str, breadth: int) -> None:
@@ -55,12 +56,13 @@ def set_breadth(database: Database, name: str, breadth: int) -> None:
         connection.execute("UPDATE feature_versions SET breadth = %s WHERE name = %s", (breadth, name))
 
 
-def _is_valid(connection: Connection, version: FeatureVersion) -> bool:
+def _named(connection: Connection, version: FeatureVersion) -> bool | None:
+    """Return whether the index is valid; None: there is none of its name."""
     row = connection.execute(
-        "SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid = to_regclass(%s)",
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)",
         (f"{near_table(version.name)}_hnsw",),
     ).fetchone()
-    return bool(row and row[0])
+    return row and bool(row[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class IndexState:
     table_bytes: int
     index_bytes: int | None  # None: there is no valid index
     breadth: int  # candidates that a search looks at
-    indexed: bool  # whether there should be one
+    expected: bool  # whether there should be one
 
     @property
     def dead_share(self) -> float:
@@ -89,12 +91,15 @@ def states(database: Database) -> dict[str, IndexState]:
                 sql.SQL(
                     "SELECT (SELECT count(*) FROM {}), coalesce(s.n_dead_tup, 0),"
                     " pg_table_size(s.relid), (SELECT pg_relation_size(indexrelid) FROM pg_index"
-                    "   WHERE indexrelid = to_regclass(%(t)s || '_hnsw') AND indisvalid), f.breadth"
+                    "   WHERE indexrelid = to_regclass(%(t)s || '_hnsw') AND indisvalid), f.breadth,"
+                    " EXISTS (SELECT FROM active_version a WHERE a.version = f.name)"
                     " FROM pg_stat_user_tables s, feature_versions f"
                     " WHERE s.relid = to_regclass(%(t)s) AND f.name = %(name)s"
                 ).format(sql.Identifier(near_table(name))),
                 {"t": near_table(name), "name": name},
             ).fetchone()
             assert row is not None
-            found[name] = IndexState(row[0], row[1], row[2], row[3], row[4], is_indexed(version))
+            rows, dead, table_bytes, index_bytes, breadth, is_active = row
+            expected = is_active or not is_short(version)
+            found[name] = IndexState(rows, dead, table_bytes, index_bytes, breadth, expected)
     return found

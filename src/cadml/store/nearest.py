@@ -18,7 +18,7 @@ from psycopg import sql
 
 from cadml.features.spec import FeatureVersion
 from cadml.store.filters import Condition
-from cadml.store.near import OPERATORS, column_type, guide_table, is_indexed, near_table
+from cadml.store.near import OPERATORS, column_type, guide_table, near_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,6 @@ MOST_TEXTS = 1000
 
 def statement(asked: Asked, *, exact: bool) -> Statement:
     """Return the statement that answers ``asked`` in the named plan."""
-    joined = asked.condition.needs_parts or not is_indexed(asked.version)
     form = _Form(
         asked.version.name,
         column_type(asked.version),
@@ -117,11 +116,12 @@ def statement(asked: Asked, *, exact: bool) -> Statement:
         asked.k,
         asked.condition.text,
         by_id=asked.by_id,
-        joined=joined,
+        joined=asked.condition.needs_parts,
+        shared=exact and asked.by_id and not asked.condition.keeps_all,
         exact=exact,
     )
     values = {**asked.condition.values, "max_distance": asked.max_distance}
-    return Statement(_text(form), values, is_plain=not joined)
+    return Statement(_text(form), values, is_plain=not asked.condition.needs_parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,7 @@ class _Form:
     condition: LiteralString
     by_id: bool
     joined: bool
+    shared: bool  # whether many queries compare the few that one filter leaves
     exact: bool
 
 
@@ -154,7 +155,7 @@ def _text(form: _Form) -> bytes:
     candidates = sql.SQL("{near} n JOIN parts p ON p.seq = n.seq" if form.joined else "{near} p")
     pieces["candidates"] = candidates.format(**pieces)
     pieces["asked"] = sql.SQL(BY_ID if form.by_id else GIVEN).format(**pieces)
-    if form.exact and form.by_id:
+    if form.shared:
         pieces["few"] = sql.SQL(FEW).format(**pieces)
         pieces |= {
             "candidates": sql.SQL("few p"),

@@ -18,7 +18,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from cadml.store.near import is_indexed, near_table
+from cadml.store.near import near_table
 from cadml.store.nearest import Asked
 
 # Looking at one more candidate in the index costs about as much as comparing so many that a filter
@@ -46,10 +46,11 @@ class Planner:
 
     def plan(self, connection: psycopg.Connection[Any], asked: Asked) -> Plan:
         """Return the cheaper plan."""
-        if not is_indexed(asked.version):
-            return Plan(exact=True, breadth=0)
         table = near_table(asked.version.name)
-        breadth = asked.breadth or self._breadth(connection, asked.version.name)
+        chosen = self._breadth(connection, asked.version.name)
+        if not chosen:
+            return Plan(exact=True, breadth=0)
+        breadth = asked.breadth or chosen
         breadth = max(breadth, min(2 * asked.k, MOST_CANDIDATES))
         total = self._rows(connection, table, "true", {})
         passing = total
@@ -60,11 +61,13 @@ class Planner:
         return Plan(passing <= WORTH * looked_at, breadth)
 
     def _breadth(self, connection: psycopg.Connection[Any], version: str) -> int:
-        """Return the breadth that was chosen for ``version``."""
+        """Return the breadth that was chosen for ``version``; 0: there is no index to walk."""
 
         def ask() -> float:
             row = connection.execute(
-                "SELECT breadth FROM feature_versions WHERE name = %s", (version,)
+                "SELECT CASE WHEN to_regclass(%s) IS NULL THEN 0 ELSE breadth END"
+                " FROM feature_versions WHERE name = %s",
+                (f"{near_table(version)}_hnsw", version),
             ).fetchone()
             assert row is not None
             return float(row[0])

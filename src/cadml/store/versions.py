@@ -14,6 +14,7 @@ from cadml.errors import DatabaseUnavailable, UnknownVersion, VersionNotKept
 from cadml.features.lineage import needed
 from cadml.features.spec import FeatureVersion
 from cadml.geometry.part import Kind
+from cadml.store import near_index
 from cadml.store.database import Database
 
 Connection = psycopg.Connection[Any]
@@ -65,6 +66,7 @@ class Versions:
                     "UPDATE feature_versions SET state = 'kept' WHERE name = ANY(%s)", (list(needed(first)),)
                 )
             self._standing = standing(connection)
+            near_index.ensure(connection, database.versions[self._standing.active])
         self._until = time.monotonic() + FRESH_S
 
     def now(self) -> Standing:
