@@ -13,6 +13,7 @@ import made_models
 from cadml.config import Settings
 from cadml.engine import Engine
 from cadml.errors import InvalidRequest, MigrationConflict, MigrationNotFound, UnknownVersion, VersionNotKept
+from cadml.migration.care import examine_indexes
 from cadml.store import near_index
 from cadml.store.vectors import Found
 from served import queue_working
@@ -201,6 +202,23 @@ def test_the_index_is_built_after_the_backfill_and_a_broken_one_again(tmp_path: 
         assert library.advance(migration.id)
         assert library.records.get(migration.id).state == "ready"
         assert near_index.states(engine.database)["v5"].index_bytes
+
+
+def test_a_short_version_has_an_index_where_searches_use_it(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", extract_workers=1, feature_version="v4")
+    with Engine(settings) as engine:
+        add_box(engine, tmp_path, 1)
+        with engine.database.single() as connection:
+            connection.execute("DROP INDEX near_v4_hnsw")
+    with Engine(settings) as engine:
+        states = near_index.states(engine.database)
+        assert states["v4"].expected
+        assert states["v4"].index_bytes
+        assert not states["v3"].expected
+        assert states["v3"].index_bytes is None
+        (row,) = engine.parts.find(limit=1).rows
+        assert engine.search_part(row.id, 5, "v3").exact
+        assert [care.advice for care in examine_indexes(engine.database, 1)] == [None] * 5
 
 
 def test_two_workers_do_not_take_the_same_step(tmp_path: Path) -> None:
