@@ -75,7 +75,10 @@ def lose_the_worker(client: httpx.Client, installation: Installation) -> int:
 
     ball = trimesh.creation.icosphere(subdivisions=7).export(file_type="stl")
     answers: list[int] = []
-    before = {worker: cpu_seconds(worker) for worker in extraction_processes(installation)}
+    before: dict[int, float] = {}
+    while (now := {worker: cpu_seconds(worker) for worker in extraction_processes(installation)}) != before:
+        before = now  # until all have warmed up
+        time.sleep(0.5)
     sender = threading.Thread(target=lambda: answers.append(post(client, "crash", "x.stl", ball).status_code))
     sender.start()
     while sender.is_alive():

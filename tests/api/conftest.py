@@ -42,7 +42,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         data_dir=tmp_path_factory.mktemp("installation"),
         extract_workers=1,
         max_upload_mb=2,
-        extract_timeout_s=30,
+        extract_timeout_s=120,
     )
     with Engine(settings) as opened:
         yield opened

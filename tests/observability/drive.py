@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,8 @@ class Drive:
             ]
             job = self.call("POST", "/jobs/ingest", 202, files=files).json()["id"]
             for process in extraction_processes(self.installation):
-                os.kill(process, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it was replaced meanwhile
+                    os.kill(process, signal.SIGKILL)
             wait_for(lambda: self.call("GET", f"/jobs/{job}").json()["finished_at"] is not None, 300)  # noqa: B023
             if self.metric("extraction_worker_failures_total"):
                 return

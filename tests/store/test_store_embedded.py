@@ -39,7 +39,7 @@ def pid_of(server: EmbeddedServer) -> int:
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -74,7 +74,7 @@ def test_a_long_folder_with_spaces_gets_a_durable_server_without_network(folder:
     assert Path(place).stat().st_mode & 0o077 == 0
     pid = pid_of(server)
     server.stop()
-    assert not is_alive(pid)
+    wait_until(lambda: not is_alive(pid))
 
 
 def test_all_users_of_a_folder_share_one_server_and_the_last_one_out_stops_it(folder: Path) -> None:
@@ -87,7 +87,7 @@ def test_all_users_of_a_folder_share_one_server_and_the_last_one_out_stops_it(fo
     with psycopg.connect(second.dsn) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     second.stop()
-    assert not is_alive(pid)
+    wait_until(lambda: not is_alive(pid))
 
 
 def test_many_starters_at_once_start_one_server(folder: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_server_outlives_a_killed_user_only_while_it_has_another(folder: Path)
     time.sleep(1.2)  # the keeper looks every half second
     assert is_alive(pid)
     server.stop()
-    assert not is_alive(pid)
+    wait_until(lambda: not is_alive(pid))
 
 
 def test_a_server_ends_when_its_only_user_was_killed(folder: Path) -> None:

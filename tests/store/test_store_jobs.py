@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from store_words import VERSIONS, new_content, sha256_of
 
 from cadml.errors import (
     BlobUnavailable,
+    DatabaseUnavailable,
     InvalidRequest,
     JobNotFound,
     MalformedFile,
@@ -114,10 +115,14 @@ def test_a_job_adds_each_file_once_and_says_how_far_it_is(database: Database) ->
 def test_an_idle_worker_begins_at_once(database: Database) -> None:
     queue = Ingests(database, Queue(database), adding(Parts(database)))
     with working(queue):
-        finished(queue, queue.submit(items(1)))
-        start = time.monotonic()
-        finished(queue, queue.submit([(sha256_of("g"), NewEntry("g"))]))
-        assert time.monotonic() - start < durable.SWEEP_S  # it was told; it did not come across it
+
+        def seconds(name: str) -> float:
+            start = time.monotonic()
+            finished(queue, queue.submit([(sha256_of(name), NewEntry(name))]))
+            return time.monotonic() - start
+
+        # The first may come before the worker listens. One that only looks takes a sweep each time.
+        assert min(map(seconds, "abcd")) < durable.SWEEP_S / 2
 
 
 def test_a_refused_file_is_final_and_a_defect_ends_its_item_only(
@@ -261,7 +266,7 @@ def test_items_of_a_killed_worker_are_finished_by_another(
     queue = Ingests(database, Queue(database), adding(parts))
     job = queue.submit(items(30))
     for _ in range(2):
-        with worker_process(database_url, tmp_path, 0.1):
+        with worker_process(database_url, tmp_path, 0.4):
             done = queue.status(job).counts["added"]
             wait_for(lambda: queue.status(job).counts["added"] > done)  # noqa: B023  # used in this turn only
             # killed in the middle of two items
@@ -306,16 +311,25 @@ def test_a_job_goes_on_when_postgresql_was_killed(tmp_path: Path) -> None:
 
     queue = Ingests(database, Queue(database), work)
     job = queue.submit(items(40))
-    with working(queue):
-        for share in (5, 15):
-            wait_for(lambda: queue.status(job).counts["added"] >= share)  # noqa: B023  # used in this turn only
-            pid = database._server._installation.postmaster_pid()
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-        status = finished(queue, job, 60)
-    assert status.counts["added"] + status.counts["known"] == 40
-    assert parts.count() == 40
-    database.close()
+
+    def added(least: int) -> bool:
+        with suppress(
+            DatabaseUnavailable
+        ):  # a backend outlives its postmaster, and loses what it is asked then
+            return queue.status(job).counts["added"] >= least
+        return False
+
+    with closing(database):
+        with working(queue):
+            for share in (5, 15):
+                wait_for(lambda: added(share), 90)  # noqa: B023  # used in this turn only
+                pid = database._server._installation.postmaster_pid()
+                assert pid is not None
+                os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: added(20), 120)  # from a server that runs again
+            status = finished(queue, job, 120)
+        assert status.counts["added"] + status.counts["known"] == 40
+        assert parts.count() == 40
 
 
 def test_one_queue_serves_several_tasks_and_the_urgent_first(database: Database) -> None:
@@ -331,6 +345,19 @@ def test_one_queue_serves_several_tasks_and_the_urgent_first(database: Database)
     assert done == [("urgent", 3), ("slow", 1), ("slow", 2)]
     with pytest.raises(ValueError, match="twice"):
         queue.add(Task("slow", lambda: None))
+
+
+def test_a_long_queue_is_known_to_postgresql_at_once(database: Database) -> None:
+    queue = Queue(database)
+    queue.add(Task("any", lambda: None))
+    rows = "SELECT reltuples FROM pg_class WHERE oid = 'procrastinate_jobs'::regclass"
+    with database.single() as connection:
+        connection.execute("VACUUM ANALYZE procrastinate_jobs")
+        assert connection.execute(rows).fetchone() == (0,)
+    with database.connection() as connection:
+        queue.defer(connection, "any", [{}] * 500)
+    with database.single() as connection:
+        assert connection.execute(rows).fetchone() == (500,)
 
 
 def test_work_is_queued_with_the_transaction_that_asks_for_it(database: Database) -> None:

@@ -30,6 +30,9 @@ HEARTBEAT_S = 2.0
 STALLED_S = 10.0  # a worker without a heartbeat for so long is dead, and its work is taken over
 SWEEP_S = 2.0
 LONGEST_PAUSE_S = 60
+# Calls that are queued at once, from which on PostgreSQL is told: it knows of new rows after a minute only,
+# and until then takes each job with a plan for an empty table (3,000 calls: 1.1 s of CPU for each).
+MANY = 100
 
 
 class PostponedError(Exception):
@@ -123,6 +126,8 @@ class Queue:
         ]
         if jobs:
             self._defer.job_manager.batch_defer_jobs(jobs, connection=connection)
+        if len(jobs) >= MANY:
+            connection.execute("ANALYZE procrastinate_jobs")
 
     def run_worker(self, concurrency: int, stop: threading.Event) -> None:
         """Do what is queued, ``concurrency`` at a time, until ``stop`` is set and what began has ended.

@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -154,7 +154,7 @@ class EmbeddedServer:
             if time.monotonic() > patience:
                 # A busy backend does not notice that its postmaster was killed; recovery is safe without it.
                 for pid in _holders(self._locks / "alive"):
-                    os.kill(pid, signal.SIGKILL)
+                    _signal(pid, signal.SIGKILL)
             time.sleep(0.05)
 
     def _await_ready(self) -> None:
@@ -177,8 +177,8 @@ class EmbeddedServer:
             if _try_lock(alive):
                 return  # it was dead already
             pid = self._installation.postmaster_pid()
-            if pid is not None:
-                os.kill(pid, signal.SIGINT)
+            if pid is not None:  # the note outlives a killed postmaster
+                _signal(pid, signal.SIGINT)
             while not _try_lock(alive):
                 if time.monotonic() > deadline:
                     raise DatabaseUnavailable("the embedded PostgreSQL does not stop")
@@ -193,15 +193,26 @@ def _try_lock(file: IO[str]) -> bool:
     return True
 
 
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it ended meanwhile
+        os.kill(pid, number)
+
+
 def _holders(path: Path) -> Iterator[int]:
     """Yield the ids of other processes that have ``path`` open."""
     wanted = path.stat()
     for entry in Path("/proc").glob("[0-9]*"):
         if entry.name == str(os.getpid()):
             continue
-        try:
-            opened = [os.stat(fd) for fd in (entry / "fd").iterdir()]  # noqa: PTH116  # follows the magic link
-        except OSError:
-            continue  # it ended meanwhile, or belongs to somebody else
-        if any((s.st_dev, s.st_ino) == (wanted.st_dev, wanted.st_ino) for s in opened):
-            yield int(entry.name)
+        with suppress(OSError):  # it ended meanwhile, or belongs to somebody else
+            if any(_is(fd, wanted) for fd in (entry / "fd").iterdir()):
+                yield int(entry.name)
+
+
+def _is(fd: Path, wanted: os.stat_result) -> bool:
+    """Whether an open file of a process, a link in /proc, is the one that is wanted."""
+    try:
+        found = fd.stat()
+    except OSError:
+        return False  # it was closed meanwhile
+    return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)

@@ -73,7 +73,7 @@ class Versions:
         """Return the record: at most ``FRESH_S`` old, or as last known while the database is away."""
         if time.monotonic() > self._until and self._reading.acquire(blocking=False):
             try:
-                self.refresh()
+                self._read()
             except DatabaseUnavailable:  # whoever needs the database next says so
                 self._until = time.monotonic() + FRESH_S
             finally:
@@ -81,11 +81,15 @@ class Versions:
         return self._standing
 
     def refresh(self) -> Standing:
-        """Read the record and return it."""
+        """Read the record and return it: as it is now, whatever else is being read."""
+        with self._reading:
+            self._read()
+            return self._standing
+
+    def _read(self) -> None:
         with self._database.single() as connection:
             self._standing = standing(connection)
         self._until = time.monotonic() + FRESH_S
-        return self._standing
 
     @property
     def active(self) -> str:
