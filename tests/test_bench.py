@@ -76,9 +76,12 @@ with served(Path({str(tmp_path / "data")!r}), 1) as service:
         pid = int(starter.stdout.readline())
         starter.kill()
     stat = Path(f"/proc/{pid}/stat")
-    for _ in range(200):
-        # Gone, or dead and only not yet buried.
-        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+    for _ in range(600):
+        try:
+            state = stat.read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if state == "Z":  # dead, and only not yet buried
             return
         time.sleep(0.1)
     pytest.fail("the service outlived its starter")

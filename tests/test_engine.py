@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +18,7 @@ from cadml.errors import ConfigurationError, ExtractionTimeout, InvalidRequest, 
 from cadml.features.versions import VERSIONS
 from cadml.geometry.part import Kind
 from cadml.store.parts import NewEntry
+from served import queue_working
 
 
 @pytest.fixture(scope="module")
@@ -128,13 +129,9 @@ def test_a_submission_refuses_at_once_what_no_reader_takes(engine: Engine, tmp_p
     done = engine.submit([(good, NewEntry(good.name)), (closed, NewEntry(closed.name))])
     assert done.queued == 1
     assert [refusal["code"] for refusal in done.refused] == ["PROPRIETARY_FORMAT"]
-    stop = threading.Event()
-    queue = threading.Thread(target=engine.run_queue, args=(stop,))
-    queue.start()
-    while engine.ingests.status(done.job_id).state != "finished":
-        assert queue.is_alive()
-    stop.set()
-    queue.join()
+    with queue_working(engine):
+        while engine.ingests.status(done.job_id).state != "finished":
+            time.sleep(0.05)
     assert engine.ingests.status(done.job_id).counts["added"] == 1
 
 

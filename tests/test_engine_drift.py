@@ -26,6 +26,7 @@ from cadml.store.parts import NewEntry
 V5 = VERSIONS["v5"]
 SIZE = 100
 NUMBERS = np.random.default_rng(40)
+BEGUN = NUMBERS.bit_generator.state
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture
 def engine(server: Engine) -> Iterator[Engine]:
+    NUMBERS.bit_generator.state = BEGUN  # what a test draws does not depend on those before it
     with server.database.connection() as connection:
         connection.execute("TRUNCATE drift_observations, drift_baselines, drift_subjects RESTART IDENTITY")
     with Engine(server.settings) as opened:

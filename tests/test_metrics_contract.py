@@ -367,7 +367,7 @@ def drift(engine: Engine) -> None:
         for _ in range(engine.settings.drift_baseline_size):
             raw = (v5.offset + numbers.normal(mean, size=v5.length) / v5.scale).astype(np.float32)
             engine.drift.observe(Observation(material, v5.name, raw, "bolts 1", label))
-        engine.drift.settle()
+        assert engine.drift._recorder.flush(60)
         engine.drift.care()
 
     come("steel", "bolt", 0.0)

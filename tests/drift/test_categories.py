@@ -99,6 +99,7 @@ def test_the_gravest_verdict_counts() -> None:
     assert worst(["watch", "drifted", "stable"]) == "drifted"
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_the_score_is_a_share_and_half_at_the_threshold(
     distance: float, expected: float, above: float

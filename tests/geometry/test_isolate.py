@@ -44,7 +44,7 @@ def workers(failures: list[str]) -> Iterator[Workers]:
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
 
@@ -112,21 +112,21 @@ def test_a_crash_is_told_at_once_and_counted_once(
 
 @pytest.mark.parametrize("job", [jobs.sleep, jobs.sleep_deaf])
 def test_a_hang_is_ended_at_the_limit(job: object, failures: list[str]) -> None:
-    with Workers(1, timeout_s=0.5, memory_mb=2048, on_failure=failures.append) as pool:
+    with Workers(1, timeout_s=2, memory_mb=2048, on_failure=failures.append) as pool:
         victim = pool.run(jobs.pid)
         started = time.monotonic()
         with pytest.raises(ExtractionTimeout) as caught:
             pool.run(job, 1000)  # type: ignore[arg-type]
-        assert 0.4 < time.monotonic() - started < 5
-        assert caught.value.context == {"limit_s": 0.5}
+        assert 1.9 < time.monotonic() - started < 60
+        assert caught.value.context == {"limit_s": 2}
         assert failures == ["timeout"]
         wait_until_gone([victim])
         assert pool.run(jobs.add, 1, 1) == 2
 
 
 def test_waiting_for_a_turn_costs_nothing_of_the_limit() -> None:
-    with Workers(1, timeout_s=1.5, memory_mb=2048) as pool, ThreadPoolExecutor(5) as callers:
-        assert list(callers.map(lambda _: pool.run(jobs.sleep, 0.5), range(5))) == [0.5] * 5
+    with Workers(1, timeout_s=3, memory_mb=2048) as pool, ThreadPoolExecutor(5) as callers:
+        assert list(callers.map(lambda _: pool.run(jobs.sleep, 0.8), range(5))) == [0.8] * 5
 
 
 def test_memory_is_limited(workers: Workers, failures: list[str]) -> None:
@@ -177,15 +177,20 @@ def test_a_process_killed_from_outside_is_named_so(workers: Workers, tmp_path: P
     assert caught.value.context == {"signal": "SIGKILL"}
 
 
-def test_states_say_who_is_busy(workers: Workers) -> None:
+def test_states_say_who_is_busy(workers: Workers, tmp_path: Path) -> None:
     workers.run(jobs.add, 1, 1)
     assert workers.states() == {"idle": 2, "busy": 0}
     with ThreadPoolExecutor(1) as caller:
-        running = caller.submit(workers.run, jobs.sleep, 0.5)
-        time.sleep(0.2)
+        note = tmp_path / "pid"
+        running = caller.submit(workers.run, jobs.mark_and_sleep, str(note))
+        while not (note.exists() and note.read_text()):
+            assert not running.done()
+            time.sleep(0.01)
         assert workers.states() == {"idle": 1, "busy": 1}
-        running.result()
-    assert workers.states() == {"idle": 2, "busy": 0}
+        os.kill(int(note.read_text()), signal.SIGKILL)
+        with pytest.raises(ReaderCrashed):
+            running.result()
+    assert workers.states()["busy"] == 0
 
 
 def test_a_process_is_replaced_after_its_share_of_files() -> None:

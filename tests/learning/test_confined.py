@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -55,8 +57,9 @@ def test_the_doors_are_closed(name, tmp_path):
 
 def test_a_process_that_thinks_too_long_is_ended(confined):
     endless = ConfinedProcess(MEMORY_MB, guest="graph")
+    os.kill(endless._popen.pid, signal.SIGSTOP)
     with pytest.raises(ModelProcessFailed):
-        endless.ask("try", b"x" * 100, seconds=0.0, classes=["a", "b"], length=3, rows=1)
+        endless.ask("try", b"x" * 100, seconds=0.1, classes=["a", "b"], length=3, rows=1)
     assert not endless.is_alive
     assert "audit hook" in confined.layers
 

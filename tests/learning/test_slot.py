@@ -63,6 +63,7 @@ def test_the_model_before_stays_open_while_the_new_one_is_watched() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_no_prediction_fails_while_models_change() -> None:
     slot = Slot()
     slot.put(Place(loaded("m0"), 0, 0))
@@ -80,9 +81,11 @@ def test_no_prediction_fails_while_models_change() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         running = [threads.submit(predict) for _ in range(4)]
-        for number in range(60):
-            slot.put(Place(loaded(f"m{number}"), 0, number))
-        stop.set()
+        try:
+            for number in range(60):
+                slot.put(Place(loaded(f"m{number}"), 0, number))
+        finally:
+            stop.set()
         assert sum(each.result() for each in running) > 60
     slot.put(None)
 

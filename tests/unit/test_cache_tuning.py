@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cadml.cache.bands import LARGEST, recommend, recommend_for
@@ -178,6 +178,7 @@ def test_the_ttl_has_two_names():
         recommend_for(fields | {"ttl": 3600, "hitrate": 1})
 
 
+@settings(deadline=None)
 @given(
     st.floats(0, 1),
     st.integers(1, LARGEST),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -87,7 +88,7 @@ def test_a_migration_of_the_library_counts_its_parts_and_shows_its_progress(
     assert client.post(f"{API}/vectors/migrate/run", json={"to_version": "v1"}).status_code == 202
     with queue_working(engine):
         while client.get(f"{API}/vectors/migrate/status").json()["migration"]["state"] != "ready":
-            pass
+            time.sleep(0.05)
     total = client.get(f"{API}/vectors/migrate/status").json()["migration"]["total"]
     assert total >= len(parts)
     after = client.get("/metrics").text

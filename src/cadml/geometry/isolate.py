@@ -278,7 +278,7 @@ class _Process:
             code = self._popen.wait(_LOOK_AGAIN)
         except subprocess.TimeoutExpired:  # the pipe is broken but the process lingers
             self.kill()
-            code = 1
+            code = self._popen.returncode  # the one it was dying of, if it was
         if code < 0:
             name = signal.Signals(-code).name
             return ReaderCrashed(

@@ -152,8 +152,11 @@ class EmbeddedServer:
             if time.monotonic() > deadline:
                 raise DatabaseUnavailable("an older PostgreSQL on this data folder does not end")
             if time.monotonic() > patience:
+                holders = list(_holders(self._locks / "alive"))
+                if self._installation.postmaster_pid() in holders:
+                    raise DatabaseUnavailable("the embedded PostgreSQL runs, but takes no connection now")
                 # A busy backend does not notice that its postmaster was killed; recovery is safe without it.
-                for pid in _holders(self._locks / "alive"):
+                for pid in holders:
                     _signal(pid, signal.SIGKILL)
             time.sleep(0.05)
 
