@@ -155,9 +155,7 @@ class Reading(Tuning):
         if row is None:
             return None
         vectors = self.vectors_of_content(sha256, row.versions)
-        if vectors.keys() != set(
-            row.versions
-        ):  # removed, or a version retired, since the row was read
+        if vectors.keys() != set(row.versions):  # removed since, or a version retired
             return self._known(sha256)
         undefined = {f["where"] for f in row.findings if f["code"] == UndefinedFeature.code}
         described = undefined | set(row.versions)
