@@ -312,22 +312,25 @@ def test_a_job_goes_on_when_postgresql_was_killed(tmp_path: Path) -> None:
     queue = Ingests(database, Queue(database), work)
     job = queue.submit(items(40))
 
-    def added(least: int) -> bool:
-        with suppress(
-            DatabaseUnavailable
-        ):  # a backend outlives its postmaster, and loses what it is asked then
-            return queue.status(job).counts["added"] >= least
-        return False
+    def told(is_so: Callable[[JobStatus], bool]) -> Callable[[], bool]:
+        def look() -> bool:
+            with suppress(
+                DatabaseUnavailable
+            ):  # a backend outlives its postmaster, and loses what it is asked
+                return is_so(queue.status(job))
+            return False
+
+        return look
 
     with closing(database):
         with working(queue):
             for share in (5, 15):
-                wait_for(lambda: added(share), 90)  # noqa: B023  # used in this turn only
+                wait_for(told(lambda status: status.counts["added"] >= share), 90)  # noqa: B023  # this turn's
                 pid = database._server._installation.postmaster_pid()
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: added(20), 120)  # from a server that runs again
-            status = finished(queue, job, 120)
+            wait_for(told(lambda status: status.finished is not None), 240)  # from a server that runs again
+            status = queue.status(job)
         assert status.counts["added"] + status.counts["known"] == 40
         assert parts.count() == 40
 
