@@ -23,11 +23,12 @@ demo: .venv/installed  ## sample parts, the service, and what a user would do wi
 serve: .venv/installed  ## the service on 127.0.0.1:8000 with the demo library, until Ctrl-C [DATA=folder]
 	@$(BIN)/python scripts/demo.py --serve "$(DATA)"
 
-test: .venv/installed  ## every test but those marked slow [ARGS=…]
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+test: .venv/installed  ## every test but those marked slow, a file at a time in each of two processes [ARGS=…]
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
-test-all: .venv/installed  ## every test, the slow ones too [ARGS=…]
-	$(BIN)/python -m pytest $(ARGS)
+test-all: .venv/installed  ## every test, and then the slow ones, one by one
+	$(MAKE) test
+	$(BIN)/python -m pytest -m slow
 
 validate: .venv/installed  ## the contract's fixed tests with metrics on and off, dashboards, rules, the smoke: one table
 	@$(BIN)/python scripts/validate.py
