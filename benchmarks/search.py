@@ -30,7 +30,7 @@ import search_http
 from cadml.bench.service import served
 from cadml.features.spec import FeatureVersion
 from cadml.features.versions import version as version_named
-from cadml.store import near
+from cadml.store import near, near_index
 from cadml.store.database import Database
 from cadml.store.tags import INDEXED
 from cadml.store.vectors import Found, Vectors
@@ -61,6 +61,8 @@ def main() -> None:
     database = Database.open(None, asked.folder)
     try:
         report: dict[str, Any] = {"version": version.name, "slots": version.length, "entries": asked.entries}
+        with database.connection() as connection:
+            near_index.ensure(connection, version)
         report["load"] = load(database, version, halves)
         queries = questions(version, halves)
         truth = {name: exact(database, version, queries, f) for name, f in FILTERS.items()}

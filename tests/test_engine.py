@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import trimesh
 
 from cadml import doctor
+from cadml.api import auth
 from cadml.config import Settings
 from cadml.engine import Engine, Options
 from cadml.errors import ConfigurationError, ExtractionTimeout, InvalidRequest, PartNotFound, QuarantinedFile
@@ -121,6 +123,22 @@ def test_a_file_that_stops_a_reader_twice_is_refused_at_once_until_pardoned(
             add(impatient, path)
         with pytest.raises(InvalidRequest):
             doctor.let_off(hasty, "abc")
+
+
+def test_the_doctor_sees_what_would_not_start(engine: Engine) -> None:
+    def ill(**settings: Any) -> list[tuple[str, str]]:
+        checks = doctor.examine(Settings(data_dir=engine.settings.data_dir, **settings))
+        return [(check.name, check.detail) for check in checks if not check.ok]
+
+    assert ill(host="::1", port=0) == []
+    assert ill(feature_version="v9") == [("feature version", "'v9' is none of v1, v2, v3, v4, v5, v6, d1")]
+    ((name, why),) = ill(host="0.0.0.0")
+    assert (name, "cadml keys add" in why) == ("address", True)
+    keys = engine.settings.data_dir / "keys"
+    assert [name for name, _ in ill(host="0.0.0.0", api_keys_file=keys)] == ["address"]
+    auth.add(keys, "anna", "reader")
+    assert ill(host="0.0.0.0", api_keys_file=keys) == []
+    assert [name for name, _ in ill(host="no such host", api_keys_file=keys)] == ["address"]
 
 
 def test_a_submission_refuses_at_once_what_no_reader_takes(engine: Engine, tmp_path: Path) -> None:

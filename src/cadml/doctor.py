@@ -10,8 +10,10 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from cadml.api.auth import check_address, load
 from cadml.config import Settings
 from cadml.errors import CadmlError, InvalidRequest
+from cadml.features.versions import VERSIONS
 from cadml.migration.care import examine_indexes, tune_searches
 from cadml.store.blobs import Blobs
 from cadml.store.database import Database
@@ -36,7 +38,8 @@ class Check:
 
 def examine(settings: Settings) -> list[Check]:
     """Return every check; one that fails does not keep the others from being made."""
-    checks = [*_libraries(), _open_files(), _address(settings), _data_folder(settings)]
+    checks = [*_libraries(), _feature_version(settings), _open_files()]
+    checks += [_tried("address", lambda: _address(settings)), _data_folder(settings)]
     try:
         database = Database.open(settings.database_url, settings.data_dir, pool_size=2)
     except CadmlError as error:
@@ -106,11 +109,24 @@ def _open_files() -> Check:
     return Check("open files", enough, f"{allowed} allowed, {LEAST_OPEN_FILES} needed (ulimit -n)")
 
 
-def _address(settings: Settings) -> Check:
-    with socket.socket() as probe:
-        taken = settings.port != 0 and probe.connect_ex((settings.host, settings.port)) == 0
-    state = "something listens there (a running cadml?)" if taken else "free"
-    return Check("address", ok=True, detail=f"{settings.host}:{settings.port} {state}")
+def _feature_version(settings: Settings) -> Check:
+    name = settings.feature_version
+    known = name in VERSIONS
+    return Check("feature version", known, name if known else f"{name!r} is none of {', '.join(VERSIONS)}")
+
+
+def _address(settings: Settings) -> tuple[bool, str]:
+    check_address(settings.host, settings.api_keys_file)
+    keys = len(load(settings.api_keys_file)) if settings.api_keys_file else "no"
+    where = f"{settings.host}:{settings.port}"
+    try:
+        with socket.create_connection((settings.host, settings.port), timeout=5):
+            state = "something listens there (a running cadml?)"
+    except socket.gaierror as error:
+        return False, f"{where} is no address: {error.strerror}"
+    except OSError:  # refused, or port 0, which takes a free one
+        state = "free"
+    return True, f"{where} {state}, {keys} keys"
 
 
 def _data_folder(settings: Settings) -> Check:

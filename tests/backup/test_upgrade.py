@@ -63,7 +63,7 @@ def laid_out(connection: psycopg.Connection[Any]) -> dict[str, list[Any]]:
     """Return columns, indexes and triggers of every table, whatever order they were made in."""
     asked = {
         "columns": """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                             a.attstorage
+                             a.attstorage, a.attstattarget
                         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
                        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
                          AND a.attnum > 0 AND NOT a.attisdropped""",

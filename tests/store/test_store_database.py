@@ -47,6 +47,10 @@ def test_two_processes_may_bring_one_database_up_to_date_at_once(bare_url: str, 
         ("UPDATE schema_steps SET checksum = 'x' WHERE name = '001_library'", "001_library is not the one"),
         ("INSERT INTO schema_steps VALUES ('999_later', 'x')", "made by a newer cadml"),
         ("UPDATE feature_versions SET recipe = 'x' WHERE name = 'm1'", "feature version m1 is not the one"),
+        (
+            "UPDATE pg_extension SET extversion = '0.8.1' WHERE extname = 'vector'",
+            "pgvector 0.8.1 is too old",
+        ),
     ],
 )
 def test_a_database_of_another_release_is_refused(

@@ -18,7 +18,7 @@ from cadml.store import near
 
 LOCK = 0x6361646D6C  # "cadml": one process at a time changes the schema
 OLDEST_POSTGRESQL = 150000
-OLDEST_PGVECTOR = (0, 8, 0)  # the first with iterative index scans
+OLDEST_PGVECTOR = (0, 8, 2)  # earlier ones overflow a buffer while several processes build an index
 
 Connection = psycopg.Connection[Any]
 
@@ -78,7 +78,10 @@ def _check_pgvector(connection: Connection) -> None:
     row = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
     assert row is not None
     if tuple(int(n) for n in row[0].split(".")[:3]) < OLDEST_PGVECTOR:
-        raise DatabaseUnavailable(f"pgvector {row[0]} is too old; cadml needs 0.8.0 or newer", found=row[0])
+        raise DatabaseUnavailable(
+            f"pgvector {row[0]} is too old; cadml needs 0.8.2 or newer; then ALTER EXTENSION vector UPDATE",
+            found=row[0],
+        )
 
 
 def _apply_steps(connection: Connection) -> None:
