@@ -181,9 +181,10 @@ def exact(
     queries: NDArray[np.float32],
     filters: dict[str, Any] | None,
 ) -> list[Found]:
-    """Return what exact search finds for the first hundred queries."""
+    """Return what exact search finds: for all queries without a filter, else for the first hundred."""
     vectors = Vectors(database)
-    return [vectors.search(version.name, query, K, filters, exact=True) for query in queries[:100]]
+    asked = queries[:100] if filters else queries
+    return [vectors.search(version.name, query, K, filters, exact=True) for query in asked]
 
 
 def through_http(

@@ -33,7 +33,10 @@ def doctor(
     ] = None,
     tune_searches: Annotated[
         bool,
-        typer.Option("--tune-searches", help="Measure recall; let searches look as far as it takes."),
+        typer.Option(
+            "--tune-searches",
+            help="Measure recall; let searches look as far as it takes, or build the index anew.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cadml.migration.checks import LEAST_RECALL
-from cadml.migration.recall import BREADTHS, Choice, choose_breadth, measured_recall
+from cadml.migration.recall import GOOD_RECALL, Choice, choose_breadth, measured_recall
 from cadml.store import near_index
 from cadml.store.database import Database
 from cadml.store.migrations import Migrations
@@ -45,27 +45,37 @@ def examine_indexes(database: Database, sample: int) -> list[Care]:
 
 
 def tune_searches(database: Database, size: int) -> dict[str, Choice]:
-    """Choose anew how far searches look through each index, by ``size`` searches of each breadth."""
+    """Choose anew how far searches look through each index, by ``size`` searches of each breadth.
+
+    An index that is missing is built, and one whose recall is good at no breadth is built anew, while
+    others search.
+    """
     vectors = Vectors(database)
     kept = Migrations(database).kept()
     chosen = {}
     for name, state in near_index.states(database).items():
-        if name in kept and state.index_bytes is not None:
-            choice = choose_breadth(vectors, [entry for entry, _ in sample(database, name, size)], name)
-            if choice.recall is not None:
-                chosen[name] = choice
-                near_index.set_breadth(database, name, choice.breadth)
+        if name not in kept or not (state.expected or state.index_bytes):
+            continue
+        ids = [entry for entry, _ in sample(database, name, size)]
+        if state.index_bytes is None:
+            with database.single() as connection:
+                near_index.build(connection, database.versions[name])
+        choice = choose_breadth(vectors, ids, name)
+        if choice.recall is not None and choice.recall < GOOD_RECALL:
+            with database.single() as connection:
+                near_index.rebuild(connection, database.versions[name])
+            choice = choose_breadth(vectors, ids, name)
+        if choice.recall is not None:
+            chosen[name] = choice
+            near_index.set_breadth(database, name, choice.breadth)
     return chosen
 
 
 def _advice(name: str, state: IndexState, recall: float | None) -> str | None:
-    table = near_table(name)
     if state.expected and state.index_bytes is None:
-        return f"no valid index, so searches compare everything: `REINDEX INDEX CONCURRENTLY {table}_hnsw`"
+        return "no valid index, so searches compare everything: `cadml doctor --tune-searches` builds it"
     if recall is not None and recall < LEAST_RECALL:
-        if state.breadth < BREADTHS[-1]:
-            return "recall is low: `cadml doctor --tune-searches` lets them look further"
-        return f"recall is low: `REINDEX INDEX CONCURRENTLY {table}_hnsw`"
+        return "recall is low: `cadml doctor --tune-searches` looks further, or builds the index anew"
     if state.dead > FEW_DEAD and state.dead_share > MOST_DEAD:
-        return f"{state.dead_share:.0%} of its rows are dead: `VACUUM ANALYZE {table}`"
+        return f"{state.dead_share:.0%} of its rows are dead: `VACUUM ANALYZE {near_table(name)}`"
     return None

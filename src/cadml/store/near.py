@@ -5,9 +5,10 @@ vector and the entry's tags, because fetching each from its own table costs more
 (200,000 entries, filter that keeps 2,000: 13 ms of CPU with the tags in ``parts`` alone, 6 ms so).
 
 HNSW graphs lose whole clusters: where a family has more members than a node has links, its graph may
-not be reachable from outside (200,000 entries made from 533 real parts: 1.3 % of searches, whatever
-``ef_search``). So ``near_<version>_guide`` keeps a sample of the vectors close together; a sampled entry
-nearer than what the index found proves the answer wrong, and all are compared instead.
+not be reachable from outside, whatever ``ef_search``. More links help (benchmarks/index_links.py, 100,000
+near-copies of 540 real parts: recall@10 0.968 with ``m`` 16 and ``ef_construction`` 100, 0.993 with 32 and
+200). For what they leave, ``near_<version>_guide`` keeps a sample of the vectors close together; a sampled
+entry nearer than what the index found proves the answer wrong, and all are compared instead.
 
 Every library keeps the short versions, and few ever search them: they get their HNSW index when
 searches come to use them (:func:`cadml.store.near_index.ensure`). Without it all are compared, which
@@ -36,7 +37,8 @@ CANDIDATES = 100
 SHORT = 32  # up to this length a version is compared in single precision
 # Which entries are guides: one in a hundred, and fewer and fewer once there are 4,000.
 IS_GUIDE: LiteralString = "NEW.seq % greatest(100, NEW.seq / 4000) = 0"
-HNSW: LiteralString = "ON {near} USING hnsw (scaled {operators}) WITH (m = 16, ef_construction = 100)"
+LINKS: LiteralString = "(m = 32, ef_construction = 200)"
+HNSW: LiteralString = "ON {near} USING hnsw (scaled {operators}) WITH " + LINKS
 TABLES: tuple[LiteralString, ...] = (
     """CREATE TABLE {near} (seq bigint PRIMARY KEY REFERENCES parts (seq) ON DELETE CASCADE,
                             tags jsonb NOT NULL, scaled {type} NOT NULL)""",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,7 @@ from psycopg import sql
 
 from cadml.features.spec import FeatureVersion
 from cadml.store.database import Database
-from cadml.store.near import HNSW, is_short, near_table, pieces_of
+from cadml.store.near import HNSW, LINKS, is_short, near_table, pieces_of
 
 Connection = psycopg.Connection[Any]
 
@@ -33,16 +35,33 @@ def build(connection: Connection, version: FeatureVersion) -> None:
     """
     if not _named(connection, version):
         drop(connection, version)
-        # In one process: searches need the other cores.
-        connection.execute("SELECT set_config('max_parallel_maintenance_workers', '0', false)")
-        try:
+        with _in_one_process(connection):
             connection.execute(
                 sql.SQL("CREATE INDEX CONCURRENTLY {by_distance} " + HNSW).format(**pieces_of(version))
             )
-        finally:
-            if not connection.broken:
-                connection.execute("RESET max_parallel_maintenance_workers")
     connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(near_table(version.name))))
+
+
+def rebuild(connection: Connection, version: FeatureVersion) -> None:
+    """Build the index anew beside the old one, while others search and write; not in a transaction."""
+    # What a kill left of another rebuild.
+    connection.execute(
+        sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(f"{near_table(version.name)}_hnsw_ccnew"))
+    )
+    connection.execute(sql.SQL("ALTER INDEX {by_distance} SET " + LINKS).format(**pieces_of(version)))
+    with _in_one_process(connection):
+        connection.execute(sql.SQL("REINDEX INDEX CONCURRENTLY {by_distance}").format(**pieces_of(version)))
+
+
+@contextmanager
+def _in_one_process(connection: Connection) -> Iterator[None]:
+    """Leave the other cores to searches."""
+    connection.execute("SELECT set_config('max_parallel_maintenance_workers', '0', false)")
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute("RESET max_parallel_maintenance_workers")
 
 
 def empty(connection: Connection, version: FeatureVersion) -> None:
