@@ -44,10 +44,8 @@ def build(connection: Connection, version: FeatureVersion) -> None:
 
 def rebuild(connection: Connection, version: FeatureVersion) -> None:
     """Build the index anew beside the old one, while others search and write; not in a transaction."""
-    # What a kill left of another rebuild.
-    connection.execute(
-        sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(f"{near_table(version.name)}_hnsw_ccnew"))
-    )
+    left = sql.Identifier(f"{near_table(version.name)}_hnsw_ccnew")  # by a rebuild that was killed
+    connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(left))
     connection.execute(sql.SQL("ALTER INDEX {by_distance} SET " + LINKS).format(**pieces_of(version)))
     with _in_one_process(connection):
         connection.execute(sql.SQL("REINDEX INDEX CONCURRENTLY {by_distance}").format(**pieces_of(version)))
