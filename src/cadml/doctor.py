@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import re
 import resource
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cadml.api.auth import check_address, load
+from cadml.api.server import listening
 from cadml.config import Settings
-from cadml.errors import CadmlError, InvalidRequest
-from cadml.features.versions import VERSIONS
+from cadml.engine.opened import check_feature_version
+from cadml.errors import CadmlError, ConfigurationError, InvalidRequest
 from cadml.migration.care import examine_indexes, tune_searches
 from cadml.store.blobs import Blobs
 from cadml.store.database import Database
@@ -38,8 +39,9 @@ class Check:
 
 def examine(settings: Settings) -> list[Check]:
     """Return every check; one that fails does not keep the others from being made."""
-    checks = [*_libraries(), _feature_version(settings), _open_files()]
-    checks += [_tried("address", lambda: _address(settings)), _data_folder(settings)]
+    checks = [*_libraries(), _open_files(), _data_folder(settings)]
+    checks += [_tried("feature version", lambda: _feature_version(settings))]
+    checks += [_tried("address", lambda: _address(settings))]
     try:
         database = Database.open(settings.database_url, settings.data_dir, pool_size=2)
     except CadmlError as error:
@@ -109,24 +111,22 @@ def _open_files() -> Check:
     return Check("open files", enough, f"{allowed} allowed, {LEAST_OPEN_FILES} needed (ulimit -n)")
 
 
-def _feature_version(settings: Settings) -> Check:
-    name = settings.feature_version
-    known = name in VERSIONS
-    return Check("feature version", known, name if known else f"{name!r} is none of {', '.join(VERSIONS)}")
+def _feature_version(settings: Settings) -> tuple[bool, str]:
+    check_feature_version(settings.feature_version)
+    return True, settings.feature_version
 
 
 def _address(settings: Settings) -> tuple[bool, str]:
     check_address(settings.host, settings.api_keys_file)
     keys = len(load(settings.api_keys_file)) if settings.api_keys_file else "no"
-    where = f"{settings.host}:{settings.port}"
+    state = "free"
     try:
-        with socket.create_connection((settings.host, settings.port), timeout=5):
-            state = "something listens there (a running cadml?)"
-    except socket.gaierror as error:
-        return False, f"{where} is no address: {error.strerror}"
-    except OSError:  # refused, or port 0, which takes a free one
-        state = "free"
-    return True, f"{where} {state}, {keys} keys"
+        listening(settings.host, settings.port).close()
+    except ConfigurationError as error:
+        if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE):
+            raise
+        state = "something listens there (a running cadml?)"
+    return True, f"{settings.host}:{settings.port}, {keys} keys; {state}"
 
 
 def _data_folder(settings: Settings) -> Check:
@@ -165,7 +165,7 @@ def _indexes(database: Database) -> tuple[bool, str]:
             line += f", recall@10 {care.recall:.3f} over {care.sampled} searches"
         good = good and care.advice is None
         lines.append(line + (f" ({care.advice})" if care.advice else ""))
-    return good, "; ".join(lines)
+    return good, "; ".join(lines) or "no version is kept yet"
 
 
 def _blobs(settings: Settings, database: Database) -> tuple[bool, str]:

@@ -36,11 +36,7 @@ class Opened:
     """
 
     def __init__(self, settings: Settings) -> None:
-        if settings.feature_version not in VERSIONS:
-            raise ConfigurationError(
-                f"CADML_FEATURE_VERSION: {settings.feature_version!r} is none of {', '.join(VERSIONS)}",
-                name="CADML_FEATURE_VERSION",
-            )
+        check_feature_version(settings.feature_version)
         self.settings = settings
         self.metrics = Metrics(enabled=settings.metrics_enabled)
         self.traces = Traces(enabled=wants_traces())
@@ -134,3 +130,17 @@ def when_up(ask: Callable[[], dict[str, int]]) -> Reading:
 
 def _by_label(counts: dict[str, int]) -> dict[tuple[str, ...], float]:
     return {(label,): float(count) for label, count in counts.items()}
+
+
+def check_feature_version(name: str) -> None:
+    """Let a library begin with the feature version called ``name`` only if there is one.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none.
+    """
+    if name not in VERSIONS:
+        raise ConfigurationError(
+            f"CADML_FEATURE_VERSION: {name!r} is none of {', '.join(VERSIONS)}", name="CADML_FEATURE_VERSION"
+        )
