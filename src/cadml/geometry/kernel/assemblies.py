@@ -18,7 +18,8 @@ from cadml.geometry.kernel.topology import FACE, count
 
 # A face of the simplest kind takes 0.16 ms and 4 KB: these fill 50 s of the usual limit of 120 s.
 LARGEST = 300_000
-_USAGE = re.compile(rb"NEXT_ASSEMBLY_USAGE_OCCURRENCE\s*\(([^;]*);")
+_WORD = b"NEXT_ASSEMBLY_USAGE_OCCURRENCE"
+_USAGE = re.compile(_WORD + rb"\s*\(([^;]*);")
 _STRING = re.compile(rb"'[^']*'")
 _REFERENCE = re.compile(rb"#(\d+)")
 
@@ -31,6 +32,8 @@ def require_placeable(data: bytes) -> None:
     FileTooLarge, MalformedFile
         There are too many, or an assembly contains itself.
     """
+    if _WORD not in data:
+        return
     children: dict[bytes, list[bytes]] = {}
     for usage in _USAGE.finditer(data):
         names = _REFERENCE.findall(_STRING.sub(b"", usage[1]))

