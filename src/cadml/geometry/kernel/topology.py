@@ -12,6 +12,7 @@ from OCP.collections import (
     IndexedDataMap_TopoDS_Shape_List_TopoDS_Shape_TopTools_ShapeMapHasher as AncestorMap,
 )
 from OCP.collections import IndexedMap_TopoDS_Shape_TopTools_ShapeMapHasher as ShapeMap
+from OCP.collections import List_TopoDS_Shape
 from OCP.TopAbs import TopAbs_Orientation, TopAbs_ShapeEnum
 from OCP.TopExp import TopExp
 from OCP.TopoDS import TopoDS, TopoDS_Compound, TopoDS_Edge, TopoDS_Face, TopoDS_Shape
@@ -53,19 +54,21 @@ class Topology:
         faces = [TopoDS.Face(face) for face in keys(face_map)]
         ancestors = AncestorMap()
         TopExp.MapShapesAndAncestors_s(shape, EDGE, FACE, ancestors)
-        edges, orientations, pairs, uses = [], [], [], []
+        edges, orientations, uses = [], [], []
+        pairs: list[int] = []  # first and last face of each edge
+        key, find, number = ancestors.FindKey, ancestors.FindFromKey, face_map.FindIndex
+        users = List_TopoDS_Shape()  # a copy for each edge; the map's own lists take longer to hand out
         for i in range(1, ancestors.Extent() + 1):
-            edge = TopoDS.Edge(ancestors.FindKey(i))
+            edge = TopoDS.Edge(key(i))
             if BRep_Tool.Degenerated_s(edge):
                 continue
-            users = ancestors.FindFromIndex(i)
+            find(edge, users)
             count = users.Size()
             if not count:  # a free wire beside the faces
                 continue
-            first = face_map.FindIndex(users.First()) - 1
             edges.append(edge)
             orientations.append(edge.Orientation().value)
-            pairs.append((first, face_map.FindIndex(users.Last()) - 1 if count > 1 else -1))
+            pairs += (number(users.First()) - 1, number(users.Last()) - 1 if count > 1 else -1)
             uses.append(count)
         return cls(
             shape=shape,
