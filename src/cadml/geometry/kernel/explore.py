@@ -55,12 +55,13 @@ class _Edges:
 def explore(topology: Topology, surfaces: Surfaces, areas: Floats) -> BRep:
     """Return the exact structure; ``areas`` are those of the faces, ``(F,) float64, mm²``."""
     edges = _edges(topology)
+    wires = count(topology.shape, TopAbs_ShapeEnum.TopAbs_WIRE)
     convexity, angle = _dihedrals(topology, surfaces, edges)
     return BRep(
         face_surface=frozen(surfaces.kind),
         face_area=areas,
-        face_loops=frozen(_loops(topology)),
-        face_radius=frozen(surfaces.face_radius(topology)),
+        face_loops=frozen(_loops(topology, wires)),
+        face_radius=frozen(surfaces.face_radius()),
         face_bend=frozen(surfaces.bend()),
         edge_curve=frozen(edges.kind),
         edge_length=frozen(edges.length),
@@ -69,16 +70,14 @@ def explore(topology: Topology, surfaces: Surfaces, areas: Floats) -> BRep:
         edge_faces=topology.edge_faces,
         solids=count(topology.shape, TopAbs_ShapeEnum.TopAbs_SOLID),
         shells=count(topology.shape, TopAbs_ShapeEnum.TopAbs_SHELL),
-        wires=count(topology.shape, TopAbs_ShapeEnum.TopAbs_WIRE),
+        wires=wires,
         vertices=count(topology.shape, TopAbs_ShapeEnum.TopAbs_VERTEX),
     )
 
 
-def _loops(topology: Topology) -> Ints:
+def _loops(topology: Topology, wires: int) -> Ints:
     loops = np.array([face.NbChildren() for face in topology.faces], dtype=np.int32)
-    if loops.sum() != count(
-        topology.shape, TopAbs_ShapeEnum.TopAbs_WIRE
-    ):  # a face may also hold loose vertices
+    if loops.sum() != wires:  # a face may also hold loose vertices
         loops[:] = [mapped(face, TopAbs_ShapeEnum.TopAbs_WIRE).Extent() for face in topology.faces]
     return loops
 
@@ -134,9 +133,7 @@ def _normals(
     for row in np.flatnonzero(np.isnan(normals[:, 0])):
         face, edge = int(faces[row]), int(at[row])
         try:
-            normal = surfaces.evaluated(
-                face, topology.faces[face], topology.edges[edge], float(edges.parameter[edge])
-            )
+            normal = surfaces.evaluated(face, topology.edges[edge], float(edges.parameter[edge]))
         except FAILURES:  # no curve on the surface: the angle stays undefined
             continue
         if normal is not None:

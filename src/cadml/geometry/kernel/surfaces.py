@@ -11,7 +11,7 @@ from OCP.BRepAdaptor import BRepAdaptor_Curve2d, BRepAdaptor_Surface
 from OCP.BRepTools import BRepTools
 from OCP.GeomAbs import GeomAbs_SurfaceType
 from OCP.gp import gp_Ax3, gp_Pnt, gp_Vec
-from OCP.TopoDS import TopoDS_Edge, TopoDS_Face
+from OCP.TopoDS import TopoDS_Edge
 
 from cadml.geometry.kernel.swept import Form, plain_form
 from cadml.geometry.kernel.topology import Topology
@@ -50,7 +50,8 @@ _INWARD = 1e-3  # of the way to the middle of a face, to get away from where its
 class Surfaces:
     """Per face ``(F,)``: what its surface is, in numbers that give normals without the kernel."""
 
-    adaptors: list[BRepAdaptor_Surface]
+    topology: Topology
+    adaptors: dict[int, BRepAdaptor_Surface]  # of the faces for which the kernel was asked
     outward: Floats  # (F,) ±1: the outward normal is along or against the surface's own
     kind: NDArray[np.int8]
     sense: Floats  # (F,) ±1: it is along or against the radius (curved) or axis (plane)
@@ -63,31 +64,40 @@ class Surfaces:
     @classmethod
     def of(cls, topology: Topology) -> Surfaces:
         """Return the surfaces of all faces."""
-        adaptors = [BRepAdaptor_Surface(face, False) for face in topology.faces]  # noqa: FBT003 — kernel
-        kinds = [TYPES[adaptor.GetType().value] for adaptor in adaptors]
-        rows = [
-            _ELEMENTARY[kind](adaptor) if kind in _ELEMENTARY else _NO_FORM
-            for kind, adaptor in zip(kinds, adaptors, strict=True)
-        ]
+        kinds: list[SurfaceType] = []
+        rows: list[float] = []
+        adaptor = BRepAdaptor_Surface()
+        for face in topology.faces:
+            adaptor.Initialize(face, False)  # noqa: FBT003 — kernel
+            kind = TYPES[adaptor.GetType().value]
+            kinds.append(kind)
+            rows += _ELEMENTARY[kind](adaptor) if kind in _ELEMENTARY else _NO_FORM
         table = np.asfortranarray(np.array(rows, dtype=np.float64).reshape(-1, 9))
         outward = np.where(topology.face_reversed, -1.0, 1.0)
-        kind = np.array(kinds, dtype=np.int8)
+        types = np.array(kinds, dtype=np.int8)
         found = cls(
-            adaptors=adaptors,
+            topology=topology,
+            adaptors={},
             outward=outward,
-            kind=kind,
+            kind=types,
             sense=outward * table[:, 8],
             origin=table[:, :3],
             axis=table[:, 3:6],
             radius=table[:, 6],
             slope=table[:, 7],
-            closed_form=np.isin(kind, tuple(_ELEMENTARY)),
+            closed_form=types <= SurfaceType.TORUS,  # the elementary ones come first
         )
         # A torus that meets itself has points with two normals: there the kernel is asked.
-        found.closed_form[(kind == SurfaceType.TORUS) & (found.radius >= found.slope)] = False
-        for index in np.flatnonzero(np.isin(kind, _SWEPT)):
-            found._unmask(int(index), topology.faces[index])
+        found.closed_form[(types == SurfaceType.TORUS) & (found.radius >= found.slope)] = False
+        for index, kind in enumerate(kinds):
+            if kind in _SWEPT:
+                found._unmask(index)
         return found
+
+    def _adaptor(self, index: int) -> BRepAdaptor_Surface:
+        if index not in self.adaptors:
+            self.adaptors[index] = BRepAdaptor_Surface(self.topology.faces[index], False)  # noqa: FBT003 — kernel
+        return self.adaptors[index]
 
     def _take(self, index: int, form: Form) -> None:
         self.kind[index] = form.kind
@@ -95,14 +105,14 @@ class Surfaces:
         self.radius[index], self.slope[index] = form.radius, form.slope
         self.closed_form[index] = form.kind != SurfaceType.TORUS or form.radius < form.slope
 
-    def _unmask(self, index: int, face: TopoDS_Face) -> None:
+    def _unmask(self, index: int) -> None:
         """Take a swept face for the plane or quadric that it is, if the kernel's own normals agree."""
-        form = plain_form(self.adaptors[index])
+        form = plain_form(self._adaptor(index))
         if form is None:
             return
         kind = self.kind[index]
         self._take(index, form)
-        low_u, high_u, low_v, high_v = BRepTools.UVBounds_s(face)
+        low_u, high_u, low_v, high_v = BRepTools.UVBounds_s(self.topology.faces[index])
         agree = []
         for share in (0.3, 0.7):
             point, normal = self._sampled(
@@ -117,7 +127,7 @@ class Surfaces:
 
     def _sampled(self, index: int, u: float, v: float) -> tuple[Floats, Floats | None]:
         point, along_u, along_v = gp_Pnt(), gp_Vec(), gp_Vec()
-        self.adaptors[index].D1(u, v, point, along_u, along_v)
+        self._adaptor(index).D1(u, v, point, along_u, along_v)
         normal = along_u.Crossed(along_v)
         size, lengths = normal.Magnitude(), (along_u.Magnitude(), along_v.Magnitude())
         where = np.array(point.Coord())
@@ -130,17 +140,22 @@ class Surfaces:
         curved = self.closed_form & (self.kind != SurfaceType.PLANE)
         return np.where(curved, self.sense, 0).astype(np.int8)
 
-    def face_radius(self, topology: Topology) -> Floats:
+    def face_radius(self) -> Floats:
         """Return ``(F,) mm`` as :class:`BRep` states it: a cone's is taken at mid-height."""
         radii = self.radius.copy()
-        for index in np.flatnonzero(self.kind == SurfaceType.CONE):
-            u, _, low, high = BRepTools.UVBounds_s(topology.faces[index])
-            ends = (
-                np.array([self.adaptors[index].Value(u, v).Coord() for v in (low, high)]) - self.origin[index]
-            )
-            across = ends - np.outer(ends @ self.axis[index], self.axis[index])
-            radii[index] = np.linalg.norm(across, axis=1).mean()
+        cones = np.flatnonzero(self.kind == SurfaceType.CONE)
+        if len(cones):
+            points = np.array([point for index in cones.tolist() for point in self._ends(index)])
+            twice = np.repeat(cones, 2)
+            ends, axis = points - self.origin[twice], self.axis[twice]
+            radii[cones] = lengths(ends - scaled(axis, dot(ends, axis))).reshape(-1, 2).mean(axis=1)
         return radii
+
+    def _ends(self, index: int) -> tuple[Row, Row]:
+        """Return a point at the lower and one at the upper end of a face."""
+        u, _, low, high = BRepTools.UVBounds_s(self.topology.faces[index])
+        adaptor = self._adaptor(index)
+        return adaptor.Value(u, low).Coord(), adaptor.Value(u, high).Coord()
 
     def normals(self, faces: NDArray[np.int32], points: Floats) -> Floats:
         """Return the outward normals of ``faces (N,)`` at ``points (N, 3)``; NaN where no formula tells."""
@@ -170,12 +185,13 @@ class Surfaces:
         parts[:, ~self.closed_form[faces]] = np.nan
         return parts
 
-    def evaluated(self, index: int, face: TopoDS_Face, edge: TopoDS_Edge, parameter: float) -> Floats | None:
+    def evaluated(self, index: int, edge: TopoDS_Edge, parameter: float) -> Floats | None:
         """Return the outward normal at ``parameter`` of ``edge``, asked of the kernel; None if singular.
 
         A spline whose last control points coincide has no direction at its very end: there the normal is
         taken a little further inside the face.
         """
+        face = self.topology.faces[index]
         uv = BRepAdaptor_Curve2d(edge, face).Value(parameter)
         normal = self._sampled(index, uv.X(), uv.Y())[1]
         if normal is None:
