@@ -28,7 +28,7 @@ _REFERENCE = re.compile(rb"#(\d+)")
 
 
 def has_circle(data: bytes) -> bool:
-    """Return whether following references from a derived curve, surface or item leads back to it."""
+    """Return whether following references from a derived curve, surface or item leads into a circle."""
     if not _derives(data):
         return False
     bodies = dict(_DEFINITION.findall(data))
